@@ -52,7 +52,7 @@ class Program:
         # Of other programs: their switches, Python, C, ini sections and paths.
         for word in re.findall(r"(?<![\w./$<-])[a-z][a-z_]*(?:\.[A-Za-z_]+)+(?![\w(/-]|\.\w)", code):
             section, rest = word.split(".", 1)
-            if section not in self.sections or rest in ("h5", "pt", "pth", "gif", "mp4", "png", "txt", "onnx", "bin", "log", "jsonl", "def", "c", "h", "cu", "so", "py", "sh", "ini", "html", "svg", "name"):
+            if section not in self.sections or rest in ("h5", "pt", "pth", "gif", "mp4", "png", "txt", "onnx", "bin", "log", "jsonl", "def", "c", "h", "cu", "so", "py", "sh", "ini", "html", "svg", "js", "name"):
                 continue
             if section == "env" and word not in self.keys:
                 if rest not in self.options and not re.fullmatch("[A-Z]{2,}", rest):
@@ -101,7 +101,7 @@ def main():
     parser.add_argument("pages", nargs="*", type=Path)
     arguments = parser.parse_args()
     program = Program(arguments.program)
-    pages = arguments.pages or [HOME / "README.md", HOME / "CONTRIBUTING.md", *sorted((HOME / "docs").rglob("*.md")), *sorted(HOME.glob("*/README.md"))]
+    pages = arguments.pages or [HOME / "README.md", HOME / "CONTRIBUTING.md", *sorted((HOME / "docs").rglob("*.md")), *sorted(HOME.glob("*/README.md")), *sorted(HOME.glob("src/*/README.md"))]
     wrong = 0
     for page in pages:
         text = page.read_text(encoding="utf-8")

@@ -104,6 +104,16 @@ def pufferlib():
     return sys.modules["pufferlib"]
 
 
+def puffer_version():
+    """Of whichever distribution brings the package; empty where none says."""
+    for name in ("pufferlib-core", "pufferlib"):
+        try:
+            return " " + importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            pass
+    return ""
+
+
 def puffer_env(case, buf=None, seed=0):
     return pufferlib().emulation.GymnasiumPufferEnv(env=CASES[case](), buf=buf, seed=seed)
 
@@ -136,7 +146,7 @@ def main():
     sides = [("here, %d workers" % given.workers, ours, given.workers), ("here, %d workers" % given.envs, ours, given.envs), ("AsyncVectorEnv %s" % gymnasium.__version__, asynchronous, 0)]
     if importlib.util.find_spec("pufferlib"):
         pufferlib()
-        sides.append(("PufferLib %s" % importlib.metadata.version("pufferlib-core"), puffer, given.workers))
+        sides.append(("PufferLib" + puffer_version(), puffer, given.workers))
     else:
         print("PufferLib is left out: it is not installed")
     measured = {}

@@ -9,6 +9,7 @@
 RUN is a run's folder or a checkpoint. Where it has several groups, or each agent a network of its own (policy.share=0), a file of each is written:
 policy_GROUP.onnx, policy_GROUP_agent1.onnx; or of those that are named."""
 import argparse
+import io
 import json
 import os
 import re
@@ -17,7 +18,7 @@ import sys
 try:
     import mappo
     import numpy as np
-    from exporters import c_header, r_actor, torch_module
+    from exporters import c_header, r_actor, torch_module, whole
 except ImportError as missing:
     if not {"-h", "--help"} & set(sys.argv):  # help needs none of them
         print(f"export.py: {missing}: NumPy and h5py read checkpoints (python3 -m pip install numpy h5py)", file=sys.stderr)
@@ -104,7 +105,9 @@ def write_c(policies, path):
 
 
 def save(torch, arrays, path):
-    torch.save({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}, path)
+    image = io.BytesIO()
+    torch.save({name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}, image)
+    whole.replace(path, image.getvalue())
 
 
 def write_critic(torch, policy, path, norm_path):
@@ -167,9 +170,7 @@ def write_torch(policies, args):
         if policy.reals:
             factor, offset, low, high = policy.scaling()
             about["environment_action"] = {"tanh": policy.squashes, "factor": factor.tolist(), "offset": offset.tolist(), "low": [mappo.finite(x) for x in low], "high": [mappo.finite(x) for x in high]}
-        with open(file + ".json", "w", encoding="utf-8") as out:
-            json.dump(about, out, indent=1)
-            out.write("\n")
+        whole.replace(file + ".json", json.dumps(about, indent=1) + "\n")
         print(f"{file}: {told(policy)}\n  R_Actor(args, {obs}, {action}) with args of: {about['flags']}   ({file}.json)")
         print("".join(f"  {text}\n" for text in about["flags_explained"]) + f"  onpolicy is {r_actor.ON_POLICY}; without it: --torch-module")
         if args.critic or args.value_norm:
@@ -179,6 +180,10 @@ def write_torch(policies, args):
 def main():
     args = parse()
     try:
+        for option in ("onnx", "torch", "torch_module", "critic", "value_norm", "c"):
+            path = getattr(args, option)
+            if path and not os.path.isdir(os.path.dirname(path) or "."):
+                raise mappo.Problem(f"--{option.replace('_', '-')} {path}: there is no folder {os.path.dirname(path)}: make it first")
         policies = selected(args)
         if args.onnx:
             write_onnx(policies, args.onnx)

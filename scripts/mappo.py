@@ -89,7 +89,7 @@ def find(run_or_file, which="latest"):
     if which == "latest":
         return path
     with _h5py().File(path, "r") as file:
-        steps = int(file["counters/best_env_steps"][()])
+        steps = int(file["counters/best_env_steps"][()]) if "counters/best_env_steps" in file else -1
     for path in glob.glob(os.path.join(glob.escape(run_or_file), "step-*.h5")):
         told = header(path)
         if steps >= 0 and told and told["env_steps"] == steps and not fault(path):
@@ -352,7 +352,7 @@ class Policy:
         """The numbers [..., count] that the run made of an observation of the environment's space (Dict, Tuple, Discrete, images of bytes …), before
         wrappers. Parts may be batches, [..., the part's shape]; an action_mask among them is left out."""
         if self.layout is None:
-            raise Problem(f"{self.checkpoint.path} doesn't say how observations become numbers: only runs on Python's environments (py:…) do, since attribute spaces has a layout")
+            raise Problem(f"{self.checkpoint.path} doesn't say how observations become numbers: only runs on Python's environments (py:…) do, and of them none whose spaces have very many parts or keys that are no text; make the numbers yourself, for act(numbers)")
         return np.concatenate([_numbers(obs, name, part) for name, _, _, part in self.layout], axis=-1)
 
     # -- forward --

@@ -2,6 +2,7 @@
 import json
 
 import numpy as np
+from exporters import whole
 
 HELPERS = """
 static inline void NAME_linear(const float *x, const float *weight, const float *bias, int inputs, int outputs, float *y)
@@ -307,5 +308,4 @@ def header(policy, name):
 
 
 def write(policy, path, name):
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(header(policy, name))
+    whole.replace(path, header(policy, name))

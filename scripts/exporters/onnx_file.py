@@ -8,6 +8,7 @@ import json
 
 import mappo
 import numpy as np
+from exporters import whole
 
 OPSET, IR = 17, 8
 FLOAT, INT64 = 1, 7  # onnx.TensorProto
@@ -197,5 +198,4 @@ def model(policy):
 
 
 def write(policy, path):
-    with open(path, "wb") as file:
-        file.write(model(policy).SerializeToString())
+    whole.replace(path, model(policy).SerializeToString())

@@ -5,6 +5,7 @@ import pprint
 
 import mappo
 import numpy as np
+from exporters import whole
 
 USE = """
     import {stem}                                       # {stem}.py and {stem}.pt in one folder; PyTorch 1.13 or newer, nothing else
@@ -70,6 +71,5 @@ def write(policy, path):
         text = file.read()
     stem = os.path.splitext(os.path.basename(path))[0]
     text = text.replace('"""ABOUT"""', f'"""{about(policy, stem)}"""', 1).replace("SPEC = {}", "SPEC = " + pprint.pformat(spec, width=150, compact=True, sort_dicts=False), 1)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+    whole.replace(path, text)
     return arrays

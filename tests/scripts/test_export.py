@@ -291,6 +291,9 @@ def mistakes():
         check(f"{name}_is_refused_in_one_line", code in (1, 2) and words in out and "Traceback" not in out, out)
     done = subprocess.run([sys.executable, os.path.join(SOURCE, "scripts", "export.py"), "--help"], stdout=subprocess.PIPE, text=True)
     check("it_explains_itself", done.returncode == 0 and "--onnx" in done.stdout, done)
+    code, out = export("apart", "--c", "nowhere/one.h")
+    check("a_folder_that_is_not_there_is_named", code == 1 and "--c nowhere/one.h: there is no folder nowhere" in out, out)
+    check("no_draft_is_left", not [name for name in os.listdir(".") if name.endswith(".tmp")], os.listdir("."))
     code, out = export("apart", "--c", "one.h", "--agent", "1", "--group", "agent")
     check("one_agent_is_one_file_of_that_name", code == 0 and os.path.exists("one.h") and "one_act" in open("one.h").read(), out)
     with open("both.c", "w") as both:  # several policies in one program
