@@ -43,11 +43,13 @@ done
 PATH=$work/bin:$PATH scripts/quickstart.sh train.env_steps=20000 "run=$run" >"$work/log" 2>&1
 check "a_finished_run_only_shows_its_results" "0 1 0" "$? $(grep -c 'is finished: ' "$work/log") $(grep -c 'trained now' "$work/log")" "$work/log"
 
+say make 'exit 0' # all is built, and from here it would be built anew below other tests
 mkdir "$work/clone" # of links: runs of several seeds lie in its runs/
 for file in *; do [ "$file" = runs ] || ln -s "$PWD/$file" "$work/clone/$file"; done
 PATH=$work/bin:$PATH "$work/clone/scripts/quickstart.sh" seeds=1-2 env=matrix/penalty train.env_steps=2000 rollout.envs=4 >"$work/log" 2>&1
 check "of_several_seeds_all_are_in_the_report" "0 yes yes" \
     "$? $(grep -q 'curves of all 2 seeds' "$work/log" && echo yes) $(grep -qE '^  all seeds +.*mappo report runs/[^ ]*-s1[^ ]* runs/[^ ]*-s2[^ ]* out=seeds.html' "$work/log" && echo yes)" "$work/log"
+rm -f "$work/bin/make"
 
 # ---- any environment, any folder ----
 PATH=$work/bin:$PATH scripts/quickstart.sh env=classic/CartPole-v1 env.max_episode_steps=100 "run=$work/pole" >"$work/log" 2>&1
