@@ -268,7 +268,7 @@ static void forage_draw(const struct forage *w, const struct forage_rules *rules
     const int32_t n = rules->field;
     char text[64];
     canvas->view(canvas->self, -0.2, -n - 0.2, n + 0.2, 0.9);
-    snprintf(text, sizeof text, "%d of %d levels of food loaded; large numbers are levels", w->spawned - w->left, w->spawned);
+    snprintf(text, sizeof text, "%d of %d food levels loaded; large numbers: levels", w->spawned - w->left, w->spawned);
     canvas->text(canvas->self, 0, 0.25, 0.04 * n, text, 0x000000ffu);
     for (int32_t i = 0; i <= n; i++) {
         canvas->line(canvas->self, i, 0, i, -n, 0.03, 0xccccccffu);
