@@ -8,9 +8,8 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 
-from runs import check, finish, lines, mappo
+from runs import check, keep, lines, mappo
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 SMALL = ["rollout.envs=4", "rollout.steps=10", "policy.hidden=16", "ppo.epochs=1", "threads=1", "eval.env_steps=0"]
@@ -401,18 +400,6 @@ def critics_shared_otherwise_than_actors():
     check("but_may_not_share_them_in_another_way", code == 2 and "critic.share (now true, before false)" in out, f"{code}: {out}")
 
 
-def main():
-    folder = tempfile.mkdtemp(prefix="mappo-test-")
-    os.chdir(folder)
-    try:
-        for promise in (a_plugin_that_moved, a_plugin_that_was_built_anew, an_option_with_another_default, a_folder_is_named_after_the_environments_id,
-                        a_value_in_another_spelling, a_schedule_that_ended, an_edited_config_ini, networks_of_another_name, networks_under_other_settings,
-                        critics_shared_otherwise_than_actors, running_statistics, recurrent_networks, convolved_images, penalties_and_counts, whole_episodes, an_input_norm_of_its_own_choice):
-            promise()
-    finally:
-        os.chdir("/")
-        shutil.rmtree(folder)
-    finish()
-
-
-main()
+keep(a_plugin_that_moved, a_plugin_that_was_built_anew, an_option_with_another_default, a_folder_is_named_after_the_environments_id,
+     a_value_in_another_spelling, a_schedule_that_ended, an_edited_config_ini, networks_of_another_name, networks_under_other_settings,
+     critics_shared_otherwise_than_actors, running_statistics, recurrent_networks, convolved_images, penalties_and_counts, whole_episodes, an_input_norm_of_its_own_choice)

@@ -1,16 +1,12 @@
 #!/usr/bin/env python3
 """scripts/export.py: what ONNX Runtime, a compiled C header and modules with R_Actor's names make of recorded observations is what the program made:
 feed-forward to 1e-5; recurrent to 1e-5 a step from recorded states, and to 1e-4 by themselves over 100 steps."""
-import contextlib
 import importlib.util
-import io
 import json
 import os
-import runpy
 import shutil
 import subprocess
 import sys
-import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, "..", "..")
@@ -23,7 +19,7 @@ except ImportError as missing:
     sys.exit(0)
 import mappo  # noqa: E402
 import policies  # noqa: E402
-from runs import check, finish  # noqa: E402
+from runs import check, keep, script  # noqa: E402
 
 CC = os.environ.get("CC", "cc").split()
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"]
@@ -39,17 +35,7 @@ def package(name):
 
 
 def export(*args):
-    """Exit code and what it said. In this process, which imports onnx and torch once."""
-    said, before = io.StringIO(), sys.argv
-    sys.argv = ["export.py", *args]
-    try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            runpy.run_path(os.path.join(SOURCE, "scripts", "export.py"), run_name="__main__")
-        return 0, said.getvalue()
-    except SystemExit as end:
-        return (end.code, said.getvalue()) if isinstance(end.code, int) else (1, said.getvalue() + str(end.code))
-    finally:
-        sys.argv = before
+    return script("export.py", *args)
 
 
 def largest(a, b):
@@ -303,16 +289,4 @@ def mistakes():
         check("headers_of_several_groups_live_together", built.returncode == 0, built.stdout[-600:])
 
 
-def main():
-    folder = tempfile.mkdtemp(prefix="mappo-test-")
-    os.chdir(folder)
-    try:
-        for promise in (every_policy, by_torch, every_module, mistakes):
-            promise()
-    finally:
-        os.chdir("/")
-        shutil.rmtree(folder)
-    finish()
-
-
-main()
+keep(every_policy, by_torch, every_module, mistakes)

@@ -1,14 +1,10 @@
 #!/usr/bin/env python3
 """scripts/import.py: what it makes of state dictionaries trains on (train.init), and what was exported comes back with the same bits."""
-import contextlib
-import io
 import os
 import pickle
-import runpy
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -24,22 +20,9 @@ except ImportError as missing:
 import mappo  # noqa: E402
 import policies  # noqa: E402
 from exporters import torch_file  # noqa: E402
-from runs import check, finish, mappo as program  # noqa: E402
+from runs import check, keep, mappo as program, script  # noqa: E402
 
 STILL = ["adam.lr=0", "adam.critic_lr=0", "rollout.envs=2", "rollout.steps=10", "train.env_steps=20", "threads=1", "eval.env_steps=0", "--quiet"]
-
-
-def script(name, *args):
-    said, before = io.StringIO(), sys.argv
-    sys.argv = [name, *args]
-    try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            runpy.run_path(os.path.join(SOURCE, "scripts", name), run_name="__main__")
-        return 0, said.getvalue()
-    except SystemExit as end:
-        return (end.code, said.getvalue()) if isinstance(end.code, int) else (1, said.getvalue() + str(end.code))
-    finally:
-        sys.argv = before
 
 
 def printed_settings(said):
@@ -174,19 +157,9 @@ def mistakes():
     check("another_width_is_told_by_its_setting", code == 4 and "policy.hidden=12 (here 16)" in said, said)
 
 
-def main():
-    folder = tempfile.mkdtemp(prefix="mappo-test-")
-    os.chdir(folder)
-    try:
-        round_trips()
-        script("export.py", "mlp", "--torch", "a-mlp.pt")
-        script("import.py", "a-mlp.pt", "-o", "mlp.h5")
-        for promise in (stacks, agents_apart, mistakes):
-            promise()
-    finally:
-        os.chdir("/")
-        shutil.rmtree(folder)
-    finish()
+def one_more_round():
+    script("export.py", "mlp", "--torch", "a-mlp.pt")
+    script("import.py", "a-mlp.pt", "-o", "mlp.h5")
 
 
-main()
+keep(round_trips, one_more_round, stacks, agents_apart, mistakes)

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, "..", "..")
@@ -20,7 +19,7 @@ except ImportError as missing:
     sys.exit(0)
 import mappo  # noqa: E402
 import policies  # noqa: E402
-from runs import check, finish  # noqa: E402
+from runs import check, keep  # noqa: E402
 
 
 def largest(a, b):
@@ -201,16 +200,4 @@ def expected(policy, obs):
     return numbers
 
 
-def main():
-    folder = tempfile.mkdtemp(prefix="mappo-test-")
-    os.chdir(folder)
-    try:
-        for promise in (every_policy, environments_actions, several_spaces, files_of_older_programs, best_of_a_run, snippet, problems):
-            promise()
-    finally:
-        os.chdir("/")
-        shutil.rmtree(folder)
-    finish()
-
-
-main()
+keep(every_policy, environments_actions, several_spaces, files_of_older_programs, best_of_a_run, snippet, problems)

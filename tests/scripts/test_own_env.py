@@ -2,10 +2,8 @@
 """A Gymnasium environment of one's own, played from a checkpoint: docs/export.md's example as it stands there, and policy.flatten beside what
 the program's own worker makes of observations of every kind."""
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, "..", "..")
@@ -20,7 +18,7 @@ except ImportError as missing:
 import mappo  # noqa: E402
 import mappo_spaces  # noqa: E402
 from exporters import c_header  # noqa: E402
-from runs import check, finish, mappo as program  # noqa: E402
+from runs import check, keep, mappo as program  # noqa: E402
 
 os.environ["MAPPO_PYTHON"] = sys.executable
 TINY = ["threads=1", "rollout.envs=4", "rollout.steps=25", "train.env_steps=100", "eval.env_steps=0", "policy.hidden=8", "wrap.time_limit=9", "--quiet"]
@@ -122,19 +120,10 @@ def every_kind():
     refused("who_has_no_layout", lambda: mappo.load("builtin").flatten([0] * 18), "only runs on Python's environments")
 
 
-def main():
-    folder = tempfile.mkdtemp(prefix="mappo-test-")
-    os.chdir(folder)
-    try:
-        code, out = program("env=py:CartPole-v1", "run=plain", *TINY)
-        code = code or program("env=mpe/simple_spread", "run=builtin", *TINY)[0]
-        check("others_are_trained", code == 0, out[-500:])
-        for promise in (the_pages_example, every_kind):
-            promise()
-    finally:
-        os.chdir("/")
-        shutil.rmtree(folder)
-    finish()
+def training():
+    code, out = program("env=py:CartPole-v1", "run=plain", *TINY)
+    code = code or program("env=mpe/simple_spread", "run=builtin", *TINY)[0]
+    check("others_are_trained", code == 0, out[-500:])
 
 
-main()
+keep(training, the_pages_example, every_kind)

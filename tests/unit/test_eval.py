@@ -6,13 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 
 import h5py
 import numpy
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../faults"))
-from runs import check, finish, mappo  # noqa: E402
+from runs import check, keep, mappo  # noqa: E402
 
 SMALL = ["rollout.envs=4", "rollout.steps=30", "policy.hidden=16", "ppo.epochs=1", "threads=1", "train.env_steps=240"]
 
@@ -200,16 +199,4 @@ def pictures():
         check(f"a_picture_of_{name}_has_its_name", f">{name}, " in title, title)
 
 
-def main():
-    folder = tempfile.mkdtemp(prefix="mappo-test-")
-    os.chdir(folder)
-    try:
-        for promise in (numbers, the_same_again, several_groups, groups_at_random, random_under_squash, rewards_under_wrappers, best_and_metrics, recordings, pictures):
-            promise()
-    finally:
-        os.chdir("/")
-        shutil.rmtree(folder)
-    finish()
-
-
-main()
+keep(numbers, the_same_again, several_groups, groups_at_random, random_under_squash, rewards_under_wrappers, best_and_metrics, recordings, pictures)

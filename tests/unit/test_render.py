@@ -8,13 +8,12 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import xml.etree.ElementTree as ElementTree
 import zlib
 from pathlib import Path
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../faults"))
-from runs import MAPPO, check, finish, mappo  # noqa: E402
+from runs import MAPPO, check, keep, mappo  # noqa: E402
 
 SMALL = ["rollout.envs=4", "rollout.steps=25", "policy.hidden=16", "ppo.epochs=1", "threads=1", "train.env_steps=400", "eval.env_steps=0"]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -214,16 +213,4 @@ def terminals():
     check("elsewhere_frames_are_printed", code == 0 and "\x1b" not in out and out.count("\nstep ") == 26, out[:300])
 
 
-def main():
-    folder = tempfile.mkdtemp(prefix="mappo-test-")
-    os.chdir(folder)
-    try:
-        for promise in (while_training, vectors, choices, pixels, files, terminals):
-            promise()
-    finally:
-        os.chdir("/")
-        shutil.rmtree(folder)
-    finish()
-
-
-main()
+keep(while_training, vectors, choices, pixels, files, terminals)
