@@ -8,6 +8,7 @@ Each file is a state_dict. What it is stands in its names; that of a stack is it
 settings that these networks need are printed."""
 import argparse
 import hashlib
+import io
 import json
 import os
 import re
@@ -17,7 +18,7 @@ try:
     import h5py
     import mappo
     import numpy as np
-    from exporters import r_actor, torch_file
+    from exporters import r_actor, torch_file, whole
 except ImportError as missing:
     if not {"-h", "--help"} & set(sys.argv):  # help needs none of them
         print(f"import.py: {missing}: NumPy and h5py write checkpoints (python3 -m pip install numpy h5py)", file=sys.stderr)
@@ -201,9 +202,8 @@ def keep_others(path, force):
 
 
 def write(path, networks, config, args):
-    temporary = path + ".tmp"
-    heads = action_heads(networks, config)
-    with h5py.File(temporary, "w", libver="earliest") as file:
+    heads, image = action_heads(networks, config), io.BytesIO()
+    with h5py.File(image, "w", libver="earliest") as file:
         text(file, "kind", "networks")
         text(file, "program", "scripts/import.py of " + ", ".join(os.path.basename(network.path) for network in networks))
         if heads:
@@ -218,13 +218,10 @@ def write(path, networks, config, args):
                 dataset(file, f"{own}/{network.role}/{name}", value.astype("<f4"), f"{name} of {os.path.basename(network.path)}")
             if network.moments is not None:
                 dataset(file, f"{own}/value_norm", network.moments.astype("<f8"), "running mean, mean of squares and debiasing term of the returns")
-    with open(temporary, "rb") as file:
-        image = file.read()
+    image = image.getvalue()
     head = (f"mappo checkpoint\nversion 1\nsize {len(image)}\nsha256 {hashlib.sha256(image).hexdigest()}\nenv_steps 0\n\n"
             "Behind these 512 bytes stands an HDF5 file of `size` bytes: h5ls, h5dump and h5py open\nthis file as it is. To check it by hand: tail -c +513 FILE | sha256sum\n")
-    with open(temporary, "wb") as file:
-        file.write(head.ljust(mappo.HEADER - 1).encode() + b"\n" + image)
-    os.replace(temporary, path)
+    whole.replace(path, head.ljust(mappo.HEADER - 1).encode() + b"\n" + image)
 
 
 def check(networks, args):

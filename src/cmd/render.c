@@ -9,6 +9,7 @@
 #include "render/cells.h"
 #include "render/output.h"
 #include "run/playing.h"
+#include "run/progress.h"
 
 enum { AMONG = 100, MOST = 64 }; /* episodes that are chosen from unless given; that one film shows */
 
@@ -192,7 +193,7 @@ static int render(struct rendering *r, struct error *err)
         ;
     else if (!r->terminal)
         code = output_write(&r->output, film, err);
-    else if (screen_there())
+    else if (progress_on_terminal(false))
         code = play(r, film, err);
     else
         cells_film(film, r->output.timing, stdout);

@@ -32,12 +32,6 @@ bool screen_unicode(void)
     return is;
 }
 
-bool screen_there(void)
-{
-    const char *term = getenv("TERM");
-    return isatty(STDOUT_FILENO) && term && *term && strcmp(term, "dumb") != 0;
-}
-
 void screen_size(int *columns, int *lines)
 {
     const char *given[] = {getenv("COLUMNS"), getenv("LINES")};

@@ -8,7 +8,6 @@
 #include "base/check.h"
 
 bool screen_unicode(void); /* the locale's letters are UTF-8 */
-bool screen_there(void);   /* standard output is a terminal that can place text */
 
 /* Columns and lines of the terminal; of COLUMNS and LINES, or 80 and 24, where it doesn't say. */
 void screen_size(int *columns, int *lines);
