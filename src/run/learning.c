@@ -274,8 +274,8 @@ static void warn_of_empty_pools(const struct learning *l, const struct config *c
         const double interval = policy->player == PLAY_SELF ? config_group_number(config, policy->name, GROUP_pool_interval) : 0;
         if (interval >= updates)
             warn("group.%s.pool_interval=%.0f: the run has %.0f update%s, so no past self is ever kept and the group plays the newest "
-                 "alone; a "
-                 "tenth of that would be %.0f",
+                 "alone; "
+                 "a tenth of that would be %.0f",
                  policy->name, interval, updates, updates == 1 ? "" : "s", fmax(1, floor(updates / 10)));
     }
 }
@@ -283,13 +283,14 @@ static void warn_of_empty_pools(const struct learning *l, const struct config *c
 /* The simplex is left by noise of both signs. */
 static void warn_of_simplex(const struct learning *l, const struct config *config)
 {
-    static const char *const kind[] = {"none", "gaussian", "uniform", "ou"};
+    char kind[CONFIG_TEXT];
     const bool replays = some_group_learns_by(l, config, "maddpg") || some_group_learns_by(l, config, "ddpg");
     const bool signs = config->maddpg_explore == EXPLORE_GAUSSIAN || config->maddpg_explore == EXPLORE_OU;
     if (!replays || config->maddpg_actor != ACTOR_SOFTMAX || !signs || config->maddpg_noise == 0) return;
+    config_value(config, KEY_maddpg_explore, kind, sizeof kind);
     warn("maddpg.explore=%s beside maddpg.actor=softmax: actions with such noise are no points of the simplex and may be negative; "
          "maddpg.explore=uniform adds none that is below 0, maddpg.explore=none leaves them as they are",
-         kind[config->maddpg_explore]);
+         kind);
 }
 
 void learning_warn(const struct learning *learning, const struct config *config, const struct comm *comm)
